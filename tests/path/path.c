@@ -1,0 +1,225 @@
+/* Starts and ends a sentineld of the test's own. */
+#define _GNU_SOURCE
+#include "path.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <secp256k1.h>
+#include <secp256k1_extrakeys.h>
+#include <secp256k1_recovery.h>
+#include <secp256k1_schnorrsig.h>
+#include <signal.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "worker/keydir.h"
+
+extern char **environ;
+
+static struct path_engine *running[4];
+
+static void take_down(void)
+{
+	for (size_t i = 0; i < sizeof running / sizeof running[0]; i++) {
+		char command[256];
+
+		if (running[i] == NULL)
+			continue;
+		if (running[i]->pid > 0)
+			path_kill(running[i]);
+		(void)snprintf(command, sizeof command, "cat %s >&2; rm -rf %s", running[i]->log, running[i]->dir);
+		if (system(command) != 0)
+			(void)fprintf(stderr, "could not remove %s\n", running[i]->dir);
+	}
+}
+
+static void on_alarm(int number)
+{
+	(void)number;
+	(void)fprintf(stderr, "the test took too long\n");
+	exit(1);
+}
+
+static void write_file(const char *path, const void *bytes, size_t count)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	PATH_CHECK(fd >= 0 && write(fd, bytes, count) == (ssize_t)count, "%s: %s", path, strerror(errno));
+	(void)close(fd);
+}
+
+static const uint8_t seal[SNT_SEAL_KEY_BYTES] = {7};
+
+void path_init(struct path_engine *engine, const char *lanes_and_keys)
+{
+	char text[8192], path[96];
+	size_t n;
+
+	for (size_t i = 0; i < sizeof running / sizeof running[0]; i++) {
+		if (running[i] == NULL) {
+			running[i] = engine;
+			if (i == 0) {
+				(void)atexit(take_down);
+				(void)signal(SIGALRM, on_alarm);
+			}
+			break;
+		}
+	}
+	memset(engine, 0, sizeof *engine);
+	(void)strcpy(engine->dir, "/tmp/sentinel-test-XXXXXX");
+	PATH_CHECK(mkdtemp(engine->dir) != NULL, "%s", strerror(errno));
+	PATH_CHECK(chmod(engine->dir, 0755) == 0, "%s", strerror(errno)); /* other users connect in some tests */
+	(void)snprintf(engine->socket, sizeof engine->socket, "%s/socket", engine->dir);
+	(void)snprintf(engine->config, sizeof engine->config, "%s/sentinel.conf", engine->dir);
+	(void)snprintf(engine->log, sizeof engine->log, "%s/log", engine->dir);
+	(void)snprintf(path, sizeof path, "%s/keys", engine->dir);
+	PATH_CHECK(mkdir(path, 0700) == 0, "%s", strerror(errno));
+	(void)snprintf(path, sizeof path, "%s/seal.key", engine->dir);
+	write_file(path, seal, sizeof seal);
+	n = (size_t)snprintf(text, sizeof text, "[engine]\nsocket = %s\nkey_dir = %s/keys\nseal_key = %s/seal.key\n",
+			     engine->socket, engine->dir, engine->dir);
+	for (const char *c = lanes_and_keys; *c != 0; c++) {
+		PATH_CHECK(n + sizeof engine->dir < sizeof text, "configuration too long");
+		if (*c == '@')
+			n += (size_t)snprintf(text + n, sizeof text - n, "%s", engine->dir);
+		else
+			text[n++] = *c;
+	}
+	write_file(engine->config, text, n);
+}
+
+void path_add_key(const struct path_engine *engine, const char *name, const uint8_t secret[32])
+{
+	struct snt_error error;
+	char keys[96];
+
+	(void)snprintf(keys, sizeof keys, "%s/keys", engine->dir);
+	PATH_CHECK(snt_keydir_store(keys, name, secret, seal, NULL, &error) == 0, "%s", error.text);
+}
+
+void path_start(struct path_engine *engine)
+{
+	const char *program = getenv("SENTINELD");
+	char *arguments[] = {(char *)(uintptr_t)program, (char[]){"--config"}, engine->config, NULL};
+	posix_spawn_file_actions_t actions;
+	struct timespec nap = {0, 5000000};
+	struct snt_session session;
+	int rc = -ENOENT;
+
+	PATH_CHECK(program != NULL, "set SENTINELD to the program's path");
+	(void)posix_spawn_file_actions_init(&actions);
+	(void)posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, engine->log, O_WRONLY | O_CREAT | O_APPEND, 0600);
+	PATH_CHECK(posix_spawn(&engine->pid, program, &actions, NULL, arguments, environ) == 0, "%s", program);
+	(void)posix_spawn_file_actions_destroy(&actions);
+	for (int i = 0; i < 2000 && rc != 0; i++) {
+		int status;
+
+		PATH_CHECK(waitpid(engine->pid, &status, WNOHANG) == 0, "sentineld ended with status %d",
+			   WEXITSTATUS(status));
+		/* Connecting succeeds before the engine is ready; the welcome comes when it is. */
+		rc = snt_open(&session, engine->socket, 0);
+		(void)nanosleep(&nap, NULL);
+	}
+	PATH_CHECK(rc == 0, "sentineld does not answer: %s", strerror(-rc));
+	snt_close(&session);
+}
+
+void path_stop(struct path_engine *engine)
+{
+	struct timespec nap = {0, 5000000};
+	int status = -1;
+	pid_t ended = 0;
+
+	PATH_CHECK(kill(engine->pid, SIGTERM) == 0, "sentineld is not there any more");
+	for (int i = 0; i < 2000 && ended == 0; i++) {
+		ended = waitpid(engine->pid, &status, WNOHANG);
+		(void)nanosleep(&nap, NULL);
+	}
+	PATH_CHECK(ended == engine->pid, "sentineld ignores SIGTERM");
+	engine->pid = 0;
+	PATH_CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0, "sentineld ended with wait status %#x", (unsigned)status);
+}
+
+void path_kill(struct path_engine *engine)
+{
+	(void)kill(engine->pid, SIGKILL);
+	(void)waitpid(engine->pid, NULL, 0);
+	engine->pid = 0;
+}
+
+pid_t path_worker_pid(const struct path_engine *engine)
+{
+	char path[96];
+	int pid = 0;
+	FILE *children;
+
+	(void)snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)engine->pid, (int)engine->pid);
+	children = fopen(path, "r");
+	if (children == NULL)
+		return 0;
+	if (fscanf(children, "%d", &pid) != 1)
+		pid = 0;
+	(void)fclose(children);
+	return pid;
+}
+
+void path_open(const struct path_engine *engine, struct snt_session *session, uint32_t capacity)
+{
+	int rc = snt_open(session, engine->socket, capacity);
+
+	PATH_CHECK(rc == 0, "snt_open: %s", strerror(-rc));
+}
+
+struct snt_key path_key(struct snt_session *session, const char *name)
+{
+	struct snt_key key;
+	int rc = snt_key_find(session, name, &key);
+
+	PATH_CHECK(rc == 0, "snt_key_find(%s): %s", name, strerror(-rc));
+	return key;
+}
+
+void path_unhex(uint8_t *bytes, size_t count, const char *hex)
+{
+	PATH_CHECK(strlen(hex) == 2 * count, "%s", hex);
+	for (size_t i = 0; i < count; i++) {
+		unsigned byte;
+
+		PATH_CHECK(sscanf(hex + 2 * i, "%2x", &byte) == 1, "%s", hex);
+		bytes[i] = (uint8_t)byte;
+	}
+}
+
+bool path_verify(const struct snt_completion *done, const uint8_t digest[32], const uint8_t pubkey[33])
+{
+	static secp256k1_context *context;
+	secp256k1_ecdsa_recoverable_signature recoverable;
+	secp256k1_ecdsa_signature signature;
+	secp256k1_xonly_pubkey xonly;
+	secp256k1_pubkey key, recovered;
+
+	if (context == NULL)
+		context = secp256k1_context_create(SECP256K1_CONTEXT_NONE);
+	if (done->status != SNT_OK || !secp256k1_ec_pubkey_parse(context, &key, pubkey, 33))
+		return false;
+	switch (done->op) {
+	case SNT_OP_ECHO: return memcmp(done->signature, digest, 32) == 0;
+	case SNT_OP_SCHNORR:
+		return secp256k1_xonly_pubkey_from_pubkey(context, &xonly, NULL, &key) &&
+		       secp256k1_schnorrsig_verify(context, done->signature, digest, 32, &xonly);
+	case SNT_OP_ECDSA_RECOVERABLE:
+		if (!secp256k1_ecdsa_recoverable_signature_parse_compact(context, &recoverable, done->signature,
+									 done->recovery_id) ||
+		    !secp256k1_ecdsa_recover(context, &recovered, &recoverable, digest) ||
+		    secp256k1_ec_pubkey_cmp(context, &recovered, &key) != 0)
+			return false;
+		break;
+	default: break;
+	}
+	/* secp256k1_ecdsa_verify() accepts low-s signatures only. */
+	return secp256k1_ecdsa_signature_parse_compact(context, &signature, done->signature) &&
+	       secp256k1_ecdsa_verify(context, &signature, digest, &key);
+}
