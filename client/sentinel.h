@@ -166,12 +166,16 @@ static inline bool snt_engine_alive(struct snt_session *s)
 	return !s->engine_gone;
 }
 
-/* Nothing was ready although something is due: every 1,024th time looks at the clock, and after 10 ms at the engine.
- * Where the engine yields because cores are short, so does this. */
+/* Nothing was ready although something is due: pauses, every 1,024th time looks at the clock, and after 10 ms at the
+ * engine. Where the engine yields because cores are short, so does this.
+ *
+ * The pause makes answers faster, not slower: an answer's two lines are written in order, and a client that reads the
+ * first one without pause takes it away from the engine before its stamp is in it, which costs one more transfer. */
 static inline void snt_idle(struct snt_session *s)
 {
 	uint64_t now;
 
+	snt_pause();
 	if ((++s->idle_polls & 63u) == 0 && s->engine.yields)
 		(void)sched_yield();
 	if ((s->idle_polls & 1023u) != 0)
@@ -191,6 +195,8 @@ static inline bool snt_answer(const struct snt_session *s, uint64_t sequence, st
 {
 	const struct snt_response *r = &s->responses[sequence & s->mask];
 
+	/* Both lines of the answer cross at once, not one after the other. */
+	__builtin_prefetch(r->signature);
 	/* response: pairs with the release in snt_ring_answer(); the response's bytes are visible after it */
 	if (snt_load_acquire(&r->stamp) == sequence + 1) {
 		out->tag = r->tag;
@@ -264,11 +270,11 @@ static inline enum snt_status snt_sign(struct snt_session *s, uint32_t key, enum
 	if (status == SNT_OK) {
 		s->claimed[sequence & s->mask] = 1;
 		while (!snt_answer(s, sequence, out)) {
-			if (snt_ticks() > deadline) {
+			snt_idle(s);
+			if ((s->idle_polls & 15u) == 0 && snt_ticks() > deadline) {
 				status = SNT_TIMEOUT;
 				break;
 			}
-			snt_idle(s);
 		}
 		snt_skip_claimed(s);
 	}

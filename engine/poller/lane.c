@@ -3,10 +3,12 @@
 #include "lane.h"
 
 #include <errno.h>
+#include <linux/futex.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -14,8 +16,18 @@
 #include "../worker/signer.h" /* the direct link: the signer is called, not reached */
 #include "affinity.h"
 
-/* Empty rounds after which a lane that may not spin stops yielding its core and sleeps. */
-enum { ROUNDS_BEFORE_NAP = 4096 };
+/* Empty rounds after which a lane that may not spin stops yielding its core and sleeps; and how long a lane without a
+ * session sleeps when it has a link to watch, and when it has not. */
+enum { ROUNDS_BEFORE_NAP = 4096, WATCH_NS = 2000000, NO_SESSION_S = 10 };
+
+/* Sleeps until the control thread posts a command, or a while: futex(2) on the low half of the little-endian counter. */
+static void await_command(struct snt_lane *lane)
+{
+	struct timespec while_watching = {0, WATCH_NS}, unwatched = {NO_SESSION_S, 0};
+
+	(void)syscall(SYS_futex, &lane->commands_posted, FUTEX_WAIT_PRIVATE, (uint32_t)lane->commands_done_here,
+		      lane->stream != NULL ? &while_watching : &unwatched, NULL, 0);
+}
 
 static void refuse(const struct snt_lane_session *session, uint64_t sequence, uint64_t tag, uint8_t op,
 		   enum snt_status status)
@@ -180,12 +192,12 @@ static bool obey(struct snt_lane *lane)
 }
 
 /* Nothing to do: spins, unless there is no session (nobody to be fast for) or not a core for every spinner. */
-static void idle(const struct snt_lane *lane, unsigned *rounds)
+static void idle(struct snt_lane *lane, unsigned *rounds)
 {
 	static const struct timespec nap = {0, 100000};
 
 	if (lane->session_count == 0)
-		(void)nanosleep(&nap, NULL);
+		await_command(lane);
 	else if (lane->wait == SNT_WAIT_SPIN)
 		snt_pause();
 	else if (++*rounds < ROUNDS_BEFORE_NAP)
@@ -232,6 +244,7 @@ static void command_lane(struct snt_lane *lane, enum snt_lane_command command, s
 	lane->command_fd = fd;
 	/* command: pairs with the acquire in run() */
 	snt_store_release(&lane->commands_posted, number);
+	(void)syscall(SYS_futex, &lane->commands_posted, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 	while (snt_load_acquire(&lane->commands_done) != number) /* done: pairs with the release in obey() */
 		(void)nanosleep(&nap, NULL);
 }
