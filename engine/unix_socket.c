@@ -9,6 +9,7 @@
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -91,6 +92,7 @@ void snt_listener_close(struct snt_listener *listener)
 int snt_unix_connect(const char *path)
 {
 	struct sockaddr_un address;
+	struct timeval second = {1, 0};
 	int rc = fill_address(&address, path);
 	int fd;
 
@@ -99,6 +101,7 @@ int snt_unix_connect(const char *path)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &second, sizeof second); /* bounds connect() when the backlog is full */
 	if (connect(fd, (const struct sockaddr *)&address, sizeof address) < 0) {
 		rc = -errno;
 		(void)close(fd);

@@ -20,7 +20,7 @@ int snt_listener_open(struct snt_listener *listener, const char *path, int type,
 /* Closes and removes the socket, not PATH.lock; harmless when closed. */
 void snt_listener_close(struct snt_listener *listener);
 
-/* Connects a stream socket to `path`, close-on-exec. The descriptor, or -errno. */
+/* Connects a stream socket to `path`, close-on-exec. The descriptor, or -errno; waits a second at most. */
 int snt_unix_connect(const char *path);
 
 #endif

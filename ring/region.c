@@ -27,21 +27,25 @@ static int guard_add(const struct snt_region *region)
 		if (!__atomic_compare_exchange_n(&guarded[i].base, &free_slot, 1, false, __ATOMIC_ACQUIRE,
 						 __ATOMIC_RELAXED))
 			continue;
-		guarded[i].bytes = region->bytes;
+		snt_store_release(&guarded[i].bytes, region->bytes); /* after the base was taken */
 		snt_store_relaxed(&guarded[i].lost, 0);
-		/* guard: pairs with the acquire in on_sigbus(); the length is set before the base can match */
+		/* guard: pairs with the acquire in guard_find(); the length is set before the base can match */
 		snt_store_release(&guarded[i].base, (uint64_t)(uintptr_t)region->base);
 		return 0;
 	}
 	return -ENOMEM;
 }
 
-static int guard_find(uint64_t address)
+/* The guard of the region that `address` lies in, or -1. Other threads may give guards away meanwhile, so base and
+ * length belong together only when the base has not changed; what is found is returned, not looked up again. */
+static int guard_find(uint64_t address, uint64_t *base, uint64_t *bytes)
 {
 	for (int i = 0; i < GUARDED_MAX; i++) {
-		uint64_t base = snt_load_acquire(&guarded[i].base);
-
-		if (base > 1 && address >= base && address - base < guarded[i].bytes)
+		/* guard: pairs with the release in guard_add(); the length is set before the base can match */
+		*base = snt_load_acquire(&guarded[i].base);
+		*bytes = snt_load_acquire(&guarded[i].bytes);
+		if (*base > 1 && address >= *base && address - *base < *bytes &&
+		    snt_load_relaxed(&guarded[i].base) == *base)
 			return i;
 	}
 	return -1;
@@ -50,20 +54,20 @@ static int guard_find(uint64_t address)
 static void on_sigbus(int number, siginfo_t *info, void *context)
 {
 	int saved = errno;
-	int i = guard_find((uint64_t)(uintptr_t)info->si_addr);
+	bool sent = info->si_code <= 0; /* by kill(2): si_addr is no address, and no access will fault again */
+	uint64_t base, bytes;
+	int i = sent ? -1 : guard_find((uint64_t)(uintptr_t)info->si_addr, &base, &bytes);
 
 	(void)context;
-	if (i >= 0) {
-		void *base = (void *)(uintptr_t)snt_load_relaxed(&guarded[i].base);
-
-		if (mmap(base, guarded[i].bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) !=
-		    MAP_FAILED) {
-			snt_store_relaxed(&guarded[i].lost, 1);
-			errno = saved;
-			return;
-		}
+	if (i >= 0 && mmap((void *)(uintptr_t)base, bytes, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED) {
+		snt_store_relaxed(&guarded[i].lost, 1);
+		errno = saved;
+		return;
 	}
-	signal(number, SIG_DFL);
+	(void)signal(number, SIG_DFL);
+	if (sent)
+		(void)raise(number);
 	errno = saved;
 }
 
@@ -79,7 +83,8 @@ int snt_region_guard(void)
 
 bool snt_region_lost(const struct snt_region *region)
 {
-	int i = guard_find((uint64_t)(uintptr_t)region->base);
+	uint64_t base, bytes;
+	int i = guard_find((uint64_t)(uintptr_t)region->base, &base, &bytes);
 
 	return i >= 0 && snt_load_relaxed(&guarded[i].lost) != 0;
 }
@@ -157,11 +162,12 @@ int snt_region_create(struct snt_region *region, uint32_t capacity, uint64_t tic
 
 void snt_region_destroy(struct snt_region *region)
 {
+	uint64_t base, bytes;
 	int i;
 
 	if (region->base == NULL)
 		return;
-	i = guard_find((uint64_t)(uintptr_t)region->base);
+	i = guard_find((uint64_t)(uintptr_t)region->base, &base, &bytes);
 	if (i >= 0)
 		snt_store_release(&guarded[i].base, 0);
 	(void)munmap(region->base, region->bytes);

@@ -7,8 +7,20 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <time.h>
 
-static int exactly(int fd, void *bytes, size_t count)
+/* A peer that sends a byte now and then keeps nobody longer than this. */
+enum { PATIENCE_S = 2 };
+
+static time_t now_s(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec;
+}
+
+static int exactly(int fd, void *bytes, size_t count, time_t until_s)
 {
 	size_t done = 0;
 
@@ -22,6 +34,8 @@ static int exactly(int fd, void *bytes, size_t count)
 		if (n < 0)
 			return errno == EAGAIN ? -ETIMEDOUT : -errno;
 		done += (size_t)n;
+		if (done < count && now_s() > until_s)
+			return -ETIMEDOUT;
 	}
 	return 0;
 }
@@ -47,11 +61,11 @@ static int check(const struct snt_link_hello *hello)
 {
 	static const uint8_t zero[sizeof hello->reserved];
 
-	if (hello->magic != SNT_LINK_MAGIC || hello->keys > SNT_KEYS_MAX)
+	if (hello->magic != SNT_LINK_MAGIC)
 		return -EPROTO;
 	if (hello->version != SNT_ABI_VERSION)
-		return -EPROTONOSUPPORT;
-	return memcmp(hello->reserved, zero, sizeof zero) == 0 ? 0 : -EPROTO;
+		return -EPROTONOSUPPORT; /* before the rest, to which another version may give a meaning */
+	return hello->keys <= SNT_KEYS_MAX && memcmp(hello->reserved, zero, sizeof zero) == 0 ? 0 : -EPROTO;
 }
 
 static bool key_well_formed(const struct snt_key_public *key)
@@ -67,18 +81,19 @@ int snt_hello_offer(int fd, struct snt_key_list *keys, struct snt_error *error)
 {
 	struct snt_link_hello mine = {.magic = SNT_LINK_MAGIC, .version = SNT_ABI_VERSION}, theirs;
 	struct snt_key_list list;
+	time_t until_s = now_s() + PATIENCE_S;
 	int rc;
 
 	memset(&list, 0, sizeof list);
 	set_patience(fd);
 	rc = say(fd, &mine, sizeof mine);
 	if (rc == 0)
-		rc = exactly(fd, &theirs, sizeof theirs);
+		rc = exactly(fd, &theirs, sizeof theirs, until_s);
 	if (rc == 0)
 		rc = check(&theirs);
 	if (rc == 0) {
 		list.count = theirs.keys;
-		rc = exactly(fd, list.keys, list.count * sizeof list.keys[0]);
+		rc = exactly(fd, list.keys, list.count * sizeof list.keys[0], until_s);
 	}
 	for (unsigned i = 0; rc == 0 && i < list.count; i++)
 		if (!key_well_formed(&list.keys[i]))
@@ -100,7 +115,7 @@ int snt_hello_accept(int fd, const struct snt_key_list *keys)
 	int rc;
 
 	set_patience(fd);
-	rc = exactly(fd, &theirs, sizeof theirs);
+	rc = exactly(fd, &theirs, sizeof theirs, now_s() + PATIENCE_S);
 	if (rc == 0)
 		rc = check(&theirs);
 	/* A parent of another version is told ours, so that it can name both. */

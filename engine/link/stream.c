@@ -63,7 +63,8 @@ int snt_stream_receive(struct snt_stream *stream)
 	if (stream->in_begin == stream->in_end) {
 		stream->in_begin = stream->in_end = 0;
 	} else if (stream->in_end == sizeof stream->in) {
-		/* Only the pieces of a split record are ever moved: whole ones have been taken. */
+		/* Only for a caller that leaves whole records: a split one never reaches the end, which is a multiple of
+		 * every record's size. */
 		memmove(stream->in, stream->in + stream->in_begin, stream->in_end - stream->in_begin);
 		stream->in_end -= stream->in_begin;
 		stream->in_begin = 0;

@@ -1,7 +1,7 @@
 /* A stream socket that carries records: what is there is sent, what arrives is cast. Both ends use it.
  *
  * Driver `poll`: non-blocking send(2) and recv(2) in the caller's spin loop. One thread. Records keep their order; one
- * that arrives in pieces is put together in the buffer it was received into. */
+ * that arrives in pieces is put together in the buffer it was received into, without being moved. */
 #ifndef SNT_STREAM_H
 #define SNT_STREAM_H
 
@@ -11,9 +11,10 @@
 
 #include "sentinel_abi.h"
 
-/* Requests that may be on one link unanswered. It bounds the bytes in flight each way (16 KiB and 32 KiB), so neither
- * end's socket buffer can fill while the other's is full too. */
-enum { SNT_LINK_WINDOW = 256 };
+/* Requests that may be on one link unanswered. It bounds the bytes in flight each way (4 KiB and 8 KiB), so neither
+ * end's socket buffer can fill while the other's is full too, and how long one session's requests can keep another's
+ * waiting in the worker. */
+enum { SNT_LINK_WINDOW = 64 };
 
 enum { SNT_STREAM_BUFFER = SNT_LINK_WINDOW * (int)sizeof(struct snt_response) };
 
@@ -25,7 +26,7 @@ struct snt_stream {
 	_Alignas(64) uint8_t out[SNT_STREAM_BUFFER];
 };
 
-/* Takes over `fd` (made non-blocking) with empty buffers. */
+/* Takes over `fd` with empty buffers; it may be a blocking one, as it is used with MSG_DONTWAIT. */
 void snt_stream_init(struct snt_stream *stream, int fd);
 
 /* Closes the descriptor; harmless when closed. */

@@ -22,6 +22,7 @@ struct snt_client {
 	bool welcomed;
 	uint64_t since_ms;
 	struct snt_peer peer;
+	unsigned keys; /* how many it may use */
 	struct snt_lane *lane;
 	struct snt_region region;
 	struct snt_lane_session session;
@@ -85,9 +86,9 @@ static int send_welcome(int fd, const struct snt_welcome *welcome, int memfd)
 	return sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
-/* Is this hello one that can be served? Fills in the client's rights. */
-static enum snt_status judge(struct snt_control *control, struct snt_client *client, const struct snt_hello *hello,
-			     size_t bytes, uint32_t *keys)
+/* Is this hello one that can be served? */
+static enum snt_status judge(const struct snt_control *control, const struct snt_client *client,
+			     const struct snt_hello *hello, size_t bytes)
 {
 	static const uint8_t zero[sizeof hello->reserved];
 
@@ -97,8 +98,7 @@ static enum snt_status judge(struct snt_control *control, struct snt_client *cli
 		return SNT_BAD_VERSION;
 	if (bytes != sizeof *hello || memcmp(hello->reserved, zero, sizeof zero) != 0)
 		return SNT_BAD_REQUEST;
-	*keys = snt_access_resolve(control->config, control->keys, &client->peer, client->session.ops);
-	if (*keys == 0)
+	if (client->keys == 0)
 		return SNT_DENIED;
 	if (sessions(control) >= control->config->sessions)
 		return SNT_FULL;
@@ -137,9 +137,8 @@ static bool greet(struct snt_control *control, struct snt_client *client, const 
 {
 	struct snt_welcome welcome = {.magic = SNT_CONTROL_MAGIC, .version = SNT_ABI_VERSION};
 	unsigned lane = quietest_lane(control);
-	uint32_t keys = 0;
 	struct snt_error line;
-	enum snt_status status = judge(control, client, hello, bytes, &keys);
+	enum snt_status status = judge(control, client, hello, bytes);
 
 	if (status == SNT_OK)
 		status = make_region(control, client, hello->capacity);
@@ -155,7 +154,7 @@ static bool greet(struct snt_control *control, struct snt_client *client, const 
 	client->lane = control->lanes[lane];
 	welcome.lane = lane;
 	welcome.lane_cpu = client->lane->cpu >= 0 ? (uint32_t)client->lane->cpu : UINT32_MAX;
-	welcome.keys = keys;
+	welcome.keys = client->keys;
 	welcome.yields = client->lane->wait == SNT_WAIT_YIELD;
 	welcome.link = (uint8_t)control->config->lanes[lane].link;
 	snt_lane_attach(client->lane, &client->session);
@@ -208,6 +207,26 @@ static bool serve_client(struct snt_control *control, struct snt_client *client)
 	return look_up(control, client, &packet.lookup, (size_t)n);
 }
 
+static void remove_client(struct snt_control *control, unsigned index)
+{
+	client_end(control->clients[index]);
+	control->clients[index] = control->clients[--control->client_count];
+}
+
+/* Makes room by closing the connection that has said nothing for longest: anyone may connect, and none may keep others
+ * out by doing no more. */
+static void evict_idler(struct snt_control *control)
+{
+	unsigned oldest = control->client_count;
+
+	for (unsigned i = 0; i < control->client_count; i++)
+		if (!control->clients[i]->welcomed && (oldest == control->client_count ||
+						       control->clients[i]->since_ms < control->clients[oldest]->since_ms))
+			oldest = i;
+	if (oldest < control->client_count)
+		remove_client(control, oldest);
+}
+
 static void accept_client(struct snt_control *control)
 {
 	int fd = accept4(control->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -215,6 +234,8 @@ static void accept_client(struct snt_control *control)
 
 	if (fd < 0)
 		return;
+	if (control->client_count == control->client_max)
+		evict_idler(control);
 	client = control->client_count < control->client_max ? calloc(1, sizeof *client) : NULL;
 	if (client == NULL || snt_peer_read(&client->peer, fd) < 0) {
 		struct snt_welcome full = {.magic = SNT_CONTROL_MAGIC, .version = SNT_ABI_VERSION, .status = SNT_FULL};
@@ -224,16 +245,11 @@ static void accept_client(struct snt_control *control)
 		free(client);
 		return;
 	}
+	client->keys = snt_access_resolve(control->config, control->keys, &client->peer, client->session.ops);
 	client->fd = fd;
 	client->region.fd = -1;
 	client->since_ms = snt_now_ms();
 	control->clients[control->client_count++] = client;
-}
-
-static void remove_client(struct snt_control *control, unsigned index)
-{
-	client_end(control->clients[index]);
-	control->clients[index] = control->clients[--control->client_count];
 }
 
 int snt_control_open(struct snt_control *control, struct snt_error *error)

@@ -100,10 +100,11 @@ static int start_lanes(struct snt_engine *engine, struct snt_error *error)
 {
 	for (unsigned i = 0; i < engine->config.lane_count; i++) {
 		const struct snt_config_lane *lane = &engine->config.lanes[i];
+		const struct snt_lane_place place = {engine->cpus[i], engine->wait, engine->link_fd,
+						     engine->control.ticks_per_s};
 		const struct snt_key_list *keys;
 		struct snt_error line;
-		int rc = snt_lane_start(&engine->lanes[i], &engine->config, i, engine->cpus[i], engine->wait, engine->link_fd,
-					error);
+		int rc = snt_lane_start(&engine->lanes[i], &engine->config, i, &place, error);
 
 		if (rc < 0)
 			return rc;

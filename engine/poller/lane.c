@@ -20,6 +20,9 @@
  * session sleeps when it has a link to watch, and when it has not. */
 enum { ROUNDS_BEFORE_NAP = 4096, WATCH_NS = 2000000, NO_SESSION_S = 10 };
 
+/* Every how many rounds a lane with nothing on its link looks whether the link is still there. A power of two. */
+enum { QUIET_ROUNDS = 256 };
+
 /* Sleeps until the control thread posts a command, or a while: futex(2) on the low half of the little-endian counter. */
 static void await_command(struct snt_lane *lane)
 {
@@ -29,15 +32,12 @@ static void await_command(struct snt_lane *lane)
 		      lane->stream != NULL ? &while_watching : &unwatched, NULL, 0);
 }
 
-static void refuse(const struct snt_lane_session *session, uint64_t sequence, uint64_t tag, uint8_t op,
+static void refuse(const struct snt_lane_session *session, uint64_t sequence, const struct snt_request *request,
 		   enum snt_status status)
 {
 	struct snt_response response;
 
-	memset(&response, 0, sizeof response);
-	response.tag = tag;
-	response.op = op;
-	response.status = (uint8_t)status;
+	snt_response_refuse(&response, request, status);
 	snt_ring_answer(&session->ring, sequence, &response);
 }
 
@@ -54,9 +54,7 @@ static enum snt_status admit(const struct snt_lane_session *session, const struc
 		if ((session->ops[request->key] >> request->op & 1) == 0)
 			return SNT_OP_DENIED;
 	}
-	if (request->deadline != 0 && snt_ticks() > request->deadline)
-		return SNT_EXPIRED;
-	return SNT_OK;
+	return snt_request_expired(request) ? SNT_EXPIRED : SNT_OK;
 }
 
 static void queue_on_link(struct snt_lane *lane, struct snt_lane_session *session, uint64_t sequence,
@@ -64,6 +62,8 @@ static void queue_on_link(struct snt_lane *lane, struct snt_lane_session *sessio
 {
 	struct snt_lane_flight *flight = &lane->flights[lane->link_sent % SNT_LINK_WINDOW];
 
+	if (lane->link_sent == lane->link_answered)
+		lane->link_heard = snt_ticks();
 	*flight = (struct snt_lane_flight){session, sequence, request->tag, request->op};
 	request->stamp = ++lane->link_sent;
 	/* Never full: the window bounds what is unanswered, and the buffer holds a window. */
@@ -97,7 +97,7 @@ static bool sweep(struct snt_lane *lane)
 		} else if (status == SNT_OK && lane->stream->fd >= 0) {
 			queue_on_link(lane, session, sequence, &request);
 		} else {
-			refuse(session, sequence, request.tag, request.op, status == SNT_OK ? SNT_UNAVAILABLE : status);
+			refuse(session, sequence, &request, status == SNT_OK ? SNT_UNAVAILABLE : status);
 		}
 	}
 	return busy;
@@ -112,8 +112,10 @@ static void lose_link(struct snt_lane *lane)
 	while (lane->link_answered != lane->link_sent) {
 		const struct snt_lane_flight *flight = &lane->flights[lane->link_answered++ % SNT_LINK_WINDOW];
 
+		struct snt_request request = {.tag = flight->tag, .op = flight->op};
+
 		if (flight->session != NULL)
-			refuse(flight->session, flight->sequence, flight->tag, flight->op, SNT_UNAVAILABLE);
+			refuse(flight->session, flight->sequence, &request, SNT_UNAVAILABLE);
 	}
 	snt_store_relaxed(&lane->link_down, 1);
 	if (write(lane->event_fd, &one, sizeof one) < 0)
@@ -123,16 +125,24 @@ static void lose_link(struct snt_lane *lane)
 /* What a worker may answer to a request that this lane let pass. */
 static bool plausible(const struct snt_lane_flight *flight, const struct snt_response *response)
 {
-	return response->tag == flight->tag && response->op == flight->op &&
-	       (response->status == SNT_OK || response->status == SNT_UNKNOWN_KEY || response->status == SNT_OP_DENIED ||
-		response->status == SNT_SIGN_FAILED);
+	static const uint8_t zero[sizeof response->reserved];
+
+	return response->recovery_id <= (flight->op == SNT_OP_ECDSA_RECOVERABLE ? 3 : 0) &&
+	       memcmp(response->reserved, zero, sizeof zero) == 0 && response->tag == flight->tag &&
+	       response->op == flight->op &&
+	       (response->status == SNT_OK || response->status == SNT_EXPIRED || response->status == SNT_UNKNOWN_KEY ||
+		response->status == SNT_OP_DENIED || response->status == SNT_SIGN_FAILED);
 }
 
 static bool serve_link(struct snt_lane *lane)
 {
 	const struct snt_response *response;
+	bool waiting = lane->link_sent != lane->link_answered;
 	int received;
 
+	/* With nothing on the link only its end can come, and that may be noticed a little later. */
+	if (!waiting && lane->session_count > 0 && (++lane->quiet_rounds & (QUIET_ROUNDS - 1)) != 0)
+		return false;
 	if (snt_stream_send(lane->stream) < 0) {
 		lose_link(lane);
 		return true;
@@ -150,7 +160,9 @@ static bool serve_link(struct snt_lane *lane)
 		if (flight->session != NULL)
 			snt_ring_answer(&flight->session->ring, flight->sequence, response);
 	}
-	if (received < 0)
+	if (received > 0)
+		lane->link_heard = snt_ticks();
+	else if (received < 0 || (waiting && snt_ticks() - lane->link_heard > lane->link_patience_ticks))
 		lose_link(lane);
 	return received != 0;
 }
@@ -220,10 +232,14 @@ static void *run(void *argument)
 		if (lane->stream == NULL) {
 			busy = sweep(lane);
 		} else {
-			/* Natural batching: all that is there goes out in one send, nothing waits for more. Bounded, so that
-			 * a flood of refused requests cannot keep the lane from its link. */
-			for (unsigned i = 0; i < SNT_LINK_WINDOW && sweep(lane); i++)
-				busy = true;
+			uint64_t sent;
+
+			/* Natural batching: all that is there goes out in one send, nothing waits for more. A round in which
+			 * requests were only refused ends it: a flood of those cannot keep the lane from its link. */
+			do {
+				sent = lane->link_sent;
+				busy |= sweep(lane);
+			} while (lane->link_sent != sent);
 			if (lane->stream->fd >= 0)
 				busy |= serve_link(lane);
 		}
@@ -282,8 +298,8 @@ static void release(struct snt_lane *lane)
 	free(lane);
 }
 
-int snt_lane_start(struct snt_lane **out, const struct snt_config *config, unsigned number, int cpu,
-		   enum snt_wait wait, int event_fd, struct snt_error *error)
+int snt_lane_start(struct snt_lane **out, const struct snt_config *config, unsigned number,
+		   const struct snt_lane_place *place, struct snt_error *error)
 {
 	struct snt_lane *lane = aligned_alloc(SNT_CACHE_LINE, sizeof *lane);
 	int rc = 0;
@@ -292,9 +308,10 @@ int snt_lane_start(struct snt_lane **out, const struct snt_config *config, unsig
 		return snt_fail(error, -ENOMEM, "no memory for lane %u", number);
 	memset(lane, 0, sizeof *lane);
 	lane->number = number;
-	lane->cpu = cpu;
-	lane->wait = wait;
-	lane->event_fd = event_fd;
+	lane->cpu = place->cpu;
+	lane->wait = place->wait;
+	lane->event_fd = place->event_fd;
+	lane->link_patience_ticks = SNT_LINK_PATIENCE_S * place->ticks_per_s;
 	if (config->lanes[number].link == SNT_LINK_DIRECT) {
 		rc = snt_signer_create(&lane->signer, config, error) < 0 ? -EKEYREJECTED : 0;
 	} else {

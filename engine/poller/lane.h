@@ -42,6 +42,8 @@ struct snt_lane {
 	struct snt_signer *signer; /* link = direct, else NULL */
 	struct snt_stream *stream; /* other links, else NULL; closed while the link is down */
 	uint64_t link_sent, link_answered;
+	uint64_t link_heard, link_patience_ticks; /* when the worker was last heard of; how long it may be silent */
+	unsigned quiet_rounds;
 	struct snt_lane_flight *flights; /* SNT_LINK_WINDOW of them, by link number */
 	unsigned session_count, turn;
 	struct snt_lane_session *sessions[SNT_SESSIONS_MAX];
@@ -63,11 +65,21 @@ struct snt_lane {
 	int event_fd;       /* written (a system call, on a cold path) when the link is lost */
 };
 
-/* Starts a lane for `config->lanes[number]`, pinned to `cpu` unless that is SNT_CPU_AUTO. With link = direct it loads
- * the keys. `event_fd` (an eventfd, not owned) is written when a link is lost. 0, or -errno with a sentence
+/* A worker that owes an answer and says nothing for so long has lost its link: what it owes is answered unavailable. */
+enum { SNT_LINK_PATIENCE_S = 2 };
+
+/* What the engine decided for one lane. */
+struct snt_lane_place {
+	int cpu; /* SNT_CPU_AUTO: not pinned */
+	enum snt_wait wait;
+	int event_fd; /* an eventfd, not owned, that the lane writes when its link is lost */
+	uint64_t ticks_per_s;
+};
+
+/* Starts a lane for `config->lanes[number]`. With link = direct it loads the keys. 0, or -errno with a sentence
  * (-EKEYREJECTED: the signer's). */
-int snt_lane_start(struct snt_lane **lane, const struct snt_config *config, unsigned number, int cpu,
-		   enum snt_wait wait, int event_fd, struct snt_error *error);
+int snt_lane_start(struct snt_lane **lane, const struct snt_config *config, unsigned number,
+		   const struct snt_lane_place *place, struct snt_error *error);
 
 /* Stops the thread, wipes keys, closes the link; NULL is fine. Requests not taken stay unanswered in their rings: the
  * control thread then closes the sockets, by which clients know. */

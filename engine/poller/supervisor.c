@@ -102,6 +102,7 @@ static void forget(struct snt_worker *worker)
 		(void)close(worker->pid_fd);
 	worker->pid_fd = -1;
 	worker->pid = 0;
+	worker->connected = false;
 }
 
 /* True when the process has ended; says how. */
@@ -161,6 +162,13 @@ int snt_worker_supervise(struct snt_worker *worker, struct snt_key_list *keys, b
 	}
 	if (!snt_lane_link_is_down(worker->lane) || snt_now_ms() < worker->retry_at_ms)
 		return 0;
+	if (worker->connected) {
+		worker->connected = false;
+		(void)kill(worker->pid, SIGKILL);
+		(void)snt_fail(event, 0, "lane %s: worker %d broke off or fell silent; ending it", worker->lane_config->name,
+			       (int)worker->pid);
+		return 1;
+	}
 	if (worker->pid == 0) {
 		rc = start(worker, event);
 		if (rc < 0)
@@ -171,9 +179,11 @@ int snt_worker_supervise(struct snt_worker *worker, struct snt_key_list *keys, b
 	if (rc == -EAGAIN)
 		return 0;
 	if (rc < 0) {
+		(void)kill(worker->pid, SIGKILL);
 		retry_later(worker);
 		return 1;
 	}
+	worker->connected = true;
 	worker->failures = 0;
 	(void)snt_fail(event, 0, "lane %s: worker %d is up on %s", worker->lane_config->name, (int)worker->pid,
 		       worker->lane_config->link_path);

@@ -17,11 +17,13 @@ struct snt_worker {
 	enum snt_wait wait;
 	pid_t pid; /* 0: not running */
 	int pid_fd;
+	bool connected;       /* since it was started */
 	uint64_t retry_at_ms; /* CLOCK_MONOTONIC; nothing is tried before */
 	unsigned failures;    /* in a row */
 };
 
-/* Does what is due: reaps, starts, connects and greets, and hands the connection to the lane. `keys` must be what the
+/* Does what is due: reaps, starts, connects and greets, and hands the connection to the lane. A worker that lost its link
+ * or cannot greet is killed: whatever it still holds can then not be signed after it was answered. `keys` must be what the
  * worker holds, unless `*keys_known` is false: then both are set. Returns 1 when something happened that is
  * worth a log line (in `event`), else 0. Blocks for a second or two at most when a worker does not speak. */
 int snt_worker_supervise(struct snt_worker *worker, struct snt_key_list *keys, bool *keys_known,

@@ -5,7 +5,7 @@
 #include <sched.h>
 #include <string.h>
 
-#include "sentinel_atomic.h"
+#include "../request.h"
 
 /* An answer waits for at most this many others before it is sent, so that the first of a batch is not held back by the
  * arithmetic of the last. Empty rounds after which a worker that may not spin stops yielding its core and sleeps. */
@@ -24,7 +24,11 @@ static bool answer_all(struct snt_stream *stream, struct snt_signer *signer, uin
 		/* Its answers have nowhere to go: the parent does not take them, or keeps more in flight than agreed. */
 		if (response == NULL || request.stamp != *served + 1)
 			return false;
-		snt_signer_sign(signer, &request, response);
+		/* Asked again, because the request may have waited behind a window of others; the ticks are this host's. */
+		if (snt_request_expired(&request))
+			snt_response_refuse(response, &request, SNT_EXPIRED);
+		else
+			snt_signer_sign(signer, &request, response);
 		response->stamp = ++*served;
 		if (++unsent == ANSWERS_PER_SEND) {
 			if (snt_stream_send(stream) < 0)

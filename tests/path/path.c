@@ -19,20 +19,35 @@
 
 extern char **environ;
 
-static struct path_engine *running[4];
+/* Every engine there was, in copies: the callers' structs may be gone when the process exits. */
+static struct path_engine engines[8];
+
+/* The copy of this engine, or the first free one. */
+static struct path_engine *copy_of(const struct path_engine *engine)
+{
+	for (size_t i = 0; i < sizeof engines / sizeof engines[0]; i++)
+		if (engines[i].dir[0] == 0 || strcmp(engines[i].dir, engine->dir) == 0)
+			return &engines[i];
+	PATH_CHECK(false, "too many engines in one test");
+	return NULL;
+}
+
+static void set_pid(struct path_engine *engine, pid_t pid)
+{
+	engine->pid = pid;
+	*copy_of(engine) = *engine;
+}
 
 static void take_down(void)
 {
-	for (size_t i = 0; i < sizeof running / sizeof running[0]; i++) {
+	for (size_t i = 0; i < sizeof engines / sizeof engines[0] && engines[i].dir[0] != 0; i++) {
 		char command[256];
 
-		if (running[i] == NULL)
-			continue;
-		if (running[i]->pid > 0)
-			path_kill(running[i]);
-		(void)snprintf(command, sizeof command, "cat %s >&2; rm -rf %s", running[i]->log, running[i]->dir);
+		if (engines[i].pid > 0)
+			path_kill(&engines[i]);
+		(void)snprintf(command, sizeof command, "cat %.95s >&2; rm -rf %.31s", engines[i].log, engines[i].dir);
 		if (system(command) != 0)
-			(void)fprintf(stderr, "could not remove %s\n", running[i]->dir);
+			(void)fprintf(stderr, "could not remove %s\n", engines[i].dir);
 	}
 }
 
@@ -58,15 +73,9 @@ void path_init(struct path_engine *engine, const char *lanes_and_keys)
 	char text[8192], path[96];
 	size_t n;
 
-	for (size_t i = 0; i < sizeof running / sizeof running[0]; i++) {
-		if (running[i] == NULL) {
-			running[i] = engine;
-			if (i == 0) {
-				(void)atexit(take_down);
-				(void)signal(SIGALRM, on_alarm);
-			}
-			break;
-		}
+	if (engines[0].dir[0] == 0) {
+		(void)atexit(take_down);
+		(void)signal(SIGALRM, on_alarm);
 	}
 	memset(engine, 0, sizeof *engine);
 	(void)strcpy(engine->dir, "/tmp/sentinel-test-XXXXXX");
@@ -75,6 +84,7 @@ void path_init(struct path_engine *engine, const char *lanes_and_keys)
 	(void)snprintf(engine->socket, sizeof engine->socket, "%s/socket", engine->dir);
 	(void)snprintf(engine->config, sizeof engine->config, "%s/sentinel.conf", engine->dir);
 	(void)snprintf(engine->log, sizeof engine->log, "%s/log", engine->dir);
+	set_pid(engine, 0);
 	(void)snprintf(path, sizeof path, "%s/keys", engine->dir);
 	PATH_CHECK(mkdir(path, 0700) == 0, "%s", strerror(errno));
 	(void)snprintf(path, sizeof path, "%s/seal.key", engine->dir);
@@ -112,13 +122,17 @@ void path_start(struct path_engine *engine)
 	PATH_CHECK(program != NULL, "set SENTINELD to the program's path");
 	(void)posix_spawn_file_actions_init(&actions);
 	(void)posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, engine->log, O_WRONLY | O_CREAT | O_APPEND, 0600);
+	(void)posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO);
 	PATH_CHECK(posix_spawn(&engine->pid, program, &actions, NULL, arguments, environ) == 0, "%s", program);
+	set_pid(engine, engine->pid);
 	(void)posix_spawn_file_actions_destroy(&actions);
 	for (int i = 0; i < 2000 && rc != 0; i++) {
 		int status;
 
-		PATH_CHECK(waitpid(engine->pid, &status, WNOHANG) == 0, "sentineld ended with status %d",
-			   WEXITSTATUS(status));
+		if (waitpid(engine->pid, &status, WNOHANG) != 0) {
+			set_pid(engine, 0);
+			PATH_CHECK(false, "sentineld ended with wait status %#x", (unsigned)status);
+		}
 		/* Connecting succeeds before the engine is ready; the welcome comes when it is. */
 		rc = snt_open(&session, engine->socket, 0);
 		(void)nanosleep(&nap, NULL);
@@ -139,7 +153,7 @@ void path_stop(struct path_engine *engine)
 		(void)nanosleep(&nap, NULL);
 	}
 	PATH_CHECK(ended == engine->pid, "sentineld ignores SIGTERM");
-	engine->pid = 0;
+	set_pid(engine, 0);
 	PATH_CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0, "sentineld ended with wait status %#x", (unsigned)status);
 }
 
@@ -147,7 +161,7 @@ void path_kill(struct path_engine *engine)
 {
 	(void)kill(engine->pid, SIGKILL);
 	(void)waitpid(engine->pid, NULL, 0);
-	engine->pid = 0;
+	set_pid(engine, 0);
 }
 
 pid_t path_worker_pid(const struct path_engine *engine)
@@ -164,6 +178,56 @@ pid_t path_worker_pid(const struct path_engine *engine)
 		pid = 0;
 	(void)fclose(children);
 	return pid;
+}
+
+pid_t path_next_worker(const struct path_engine *engine, pid_t old)
+{
+	for (int i = 0; i < 4000; i++) {
+		pid_t now = path_worker_pid(engine);
+
+		if (now != 0 && now != old)
+			return now;
+		path_nap_ms(5);
+	}
+	PATH_CHECK(false, "no worker was started in place of %d", (int)old);
+	return 0;
+}
+
+void path_freeze(const struct path_engine *engine)
+{
+	int status = 0;
+
+	/* The stop is reported when the last thread has stopped. */
+	PATH_CHECK(kill(engine->pid, SIGSTOP) == 0 && waitpid(engine->pid, &status, WUNTRACED) == engine->pid &&
+			   WIFSTOPPED(status),
+		   "sentineld cannot be stopped: wait status %#x", (unsigned)status);
+}
+
+void path_thaw(const struct path_engine *engine)
+{
+	int status = 0;
+
+	PATH_CHECK(kill(engine->pid, SIGCONT) == 0 && waitpid(engine->pid, &status, WCONTINUED) == engine->pid &&
+			   WIFCONTINUED(status),
+		   "sentineld does not go on: wait status %#x", (unsigned)status);
+}
+
+void path_nap_ms(unsigned ms)
+{
+	struct timespec nap = {ms / 1000, (long)(ms % 1000) * 1000000};
+
+	(void)nanosleep(&nap, NULL);
+}
+
+void path_time_limit(unsigned seconds)
+{
+	(void)alarm(seconds);
+}
+
+void path_digest(uint8_t digest[32], uint64_t number)
+{
+	for (unsigned i = 0; i < 32; i++)
+		digest[i] = (uint8_t)((number >> 8 * (i % 8)) ^ i * 37);
 }
 
 void path_open(const struct path_engine *engine, struct snt_session *session, uint32_t capacity)

@@ -50,6 +50,21 @@ void path_kill(struct path_engine *engine);
 /* The process id of the worker that the engine started; 0 when there is none. */
 pid_t path_worker_pid(const struct path_engine *engine);
 
+/* Waits until the engine has a worker other than `old`; fails the test after 20 s. */
+pid_t path_next_worker(const struct path_engine *engine, pid_t old);
+
+/* Stops every thread of the engine, or lets them go on; when this returns it is so. */
+void path_freeze(const struct path_engine *engine);
+void path_thaw(const struct path_engine *engine);
+
+void path_nap_ms(unsigned ms);
+
+/* Ends the test with status 1 after so many seconds: one that hangs has failed. Starts anew at each call. */
+void path_time_limit(unsigned seconds);
+
+/* A digest that tells its number: 32 bytes derived from it. */
+void path_digest(uint8_t digest[32], uint64_t number);
+
 /* Opens a session, failing the test if that fails. */
 void path_open(const struct path_engine *engine, struct snt_session *session, uint32_t capacity);
 

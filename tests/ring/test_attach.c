@@ -29,13 +29,15 @@ Test(attach, ticks_from_nanoseconds_are_within_a_part_in_2_32)
 		cr_assert_eq(snt_region_create(&region, 2, rates[i]), 0);
 		cr_assert_eq(snt_attach(&s, region.base, region.bytes), 0);
 		cr_assert_eq(snt_ticks_from_ns(&s, 0), 0);
-		for (uint64_t ns = 1; ns < UINT64_C(1) << 61; ns = ns * 3 + 1) {
+		for (uint64_t ns = 1; ns < UINT64_C(1) << 60; ns = ns * 3 + 1) {
 			long double exact = (long double)ns * (long double)rates[i] / 1e9L;
 			long double error = exact - (long double)snt_ticks_from_ns(&s, ns);
 
 			cr_assert(error > -1 && error < 1 + (long double)ns / 4294967296.0L, "%lu ns at %lu Hz",
 				  (unsigned long)ns, (unsigned long)rates[i]);
 		}
+		cr_assert_leq(snt_ticks_from_ns(&s, UINT64_MAX), INT64_MAX);
+		cr_assert_geq(snt_ticks_from_ns(&s, UINT64_MAX), snt_ticks_from_ns(&s, UINT64_MAX / 2));
 		snt_close(&s);
 		snt_region_destroy(&region);
 	}
@@ -72,6 +74,12 @@ Test(attach, a_malformed_region_is_refused)
 	REFUSED(request_offset, (uint32_t)region.bytes);
 	REFUSED(request_offset, (uint32_t)region.bytes - 64 * 64 + 64);
 	REFUSED(request_offset, UINT32_MAX);
+	REFUSED(request_offset, 0);
+	REFUSED(request_offset, h->request_offset + 4);
+	REFUSED(request_offset, h->response_offset);
+	REFUSED(response_offset, 0);
+	REFUSED(response_offset, h->response_offset - 64);
+	REFUSED(response_offset, h->response_offset + 8);
 	REFUSED(response_offset, (uint32_t)region.bytes);
 	REFUSED(response_offset, (uint32_t)region.bytes - 64 * 128 + 128);
 	REFUSED(response_offset, UINT32_MAX);
@@ -81,4 +89,36 @@ Test(attach, a_malformed_region_is_refused)
 	snt_close(&s);
 	snt_close(&s);
 	snt_region_destroy(&region);
+}
+
+/* Answers a lookup as an engine does, with `number` as the key's. */
+static void describe(int fd, uint32_t number)
+{
+	struct snt_key_info info = {.status = SNT_OK, .key = number};
+
+	cr_assert_eq(send(fd, &info, sizeof info, 0), (ssize_t)sizeof info);
+}
+
+Test(attach, a_late_answer_to_a_lookup_is_not_the_next_ones_and_hides_no_end)
+{
+	struct timeval patience = {0, 20000};
+	struct snt_session s = {.fd = -1};
+	struct snt_key key;
+	int ends[2];
+
+	cr_assert_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends), 0);
+	cr_assert_eq(setsockopt(ends[0], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), 0);
+	s.fd = ends[0];
+	cr_assert_eq(snt_key_find(&s, "first", &key), -ETIMEDOUT);
+	describe(ends[1], 1);
+	cr_assert_eq(snt_key_find(&s, "second", &key), -ETIMEDOUT);
+	describe(ends[1], 2);
+	describe(ends[1], 3);
+	cr_assert_eq(snt_key_find(&s, "third", &key), 0);
+	cr_assert_eq(key.id, 3);
+	describe(ends[1], 4);
+	cr_assert(snt_engine_alive(&s));
+	(void)close(ends[1]);
+	cr_assert_not(snt_engine_alive(&s));
+	(void)close(ends[0]);
 }
