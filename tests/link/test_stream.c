@@ -117,7 +117,7 @@ Test(stream, full_buffers_hold_back_and_lose_nothing)
 {
 	uint64_t queued = 0, received = 0;
 	bool was_cut = false;
-	int small = 5000;
+	int small = 2500;
 
 	open_streams();
 	cr_assert_eq(setsockopt(near_end.fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof small), 0);
