@@ -30,13 +30,14 @@ static const int allowed[] = {
 
 int snt_sandbox_enter(struct snt_error *error)
 {
+	const struct scmp_arg_cmp to_stderr = {.arg = 0, .op = SCMP_CMP_EQ, .datum_a = STDERR_FILENO};
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
 	int rc = filter == NULL ? -ENOMEM : 0;
 
 	for (size_t i = 0; rc == 0 && i < sizeof allowed / sizeof allowed[0]; i++)
 		rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed[i], 0);
 	if (rc == 0)
-		rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(write), 1, SCMP_A0(SCMP_CMP_EQ, STDERR_FILENO));
+		rc = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(write), 1, &to_stderr);
 	if (rc == 0)
 		rc = seccomp_load(filter);
 	if (filter != NULL)

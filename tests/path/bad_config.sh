@@ -117,7 +117,9 @@ truncate -s 100 "$work/keys/desk.key"
 refused 3 "a truncated key file"
 says "$work/keys/desk.key" "100 bytes" backup
 good
-printf x | dd of="$work/keys/desk.key" bs=1 seek=100 conv=notrunc status=none
+byte=$(od -An -tu1 -j100 -N1 "$work/keys/desk.key")
+# shellcheck disable=SC2059 # an octal escape
+printf "\\$(printf %o $(((byte + 1) % 256)))" | dd of="$work/keys/desk.key" bs=1 seek=100 conv=notrunc status=none
 refused 3 "an altered key file"
 says "$work/keys/desk.key" "does not open"
 good
