@@ -36,10 +36,10 @@ static void retry_later(struct snt_worker *worker)
 	worker->retry_at_ms = snt_now_ms() + ((uint64_t)RETRY_FIRST_MS << doublings);
 }
 
-/* sentinel-worker lies beside the running program or, in a build tree, in engine/ beside the program's folder. */
+/* sentinel-worker lies beside the running program; for ringbench, in sbin/ beside bin/ or in the build tree's engine/. */
 static int find_program(char *path, size_t bytes)
 {
-	static const char *const places[] = {"sentinel-worker", "../engine/sentinel-worker"};
+	static const char *const places[] = {"sentinel-worker", "../sbin/sentinel-worker", "../engine/sentinel-worker"};
 	char self[4096];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
 	char *slash;
