@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "access.h"
@@ -230,10 +231,15 @@ static void evict_idler(struct snt_control *control)
 static void accept_client(struct snt_control *control)
 {
 	int fd = accept4(control->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct timespec nap = {0, 10000000};
 	struct snt_client *client;
 
-	if (fd < 0)
+	if (fd < 0) {
+		/* Out of descriptors: the connection stays pending, and poll(2) would report it again at once. */
+		if (errno == EMFILE || errno == ENFILE)
+			(void)nanosleep(&nap, NULL);
 		return;
+	}
 	if (control->client_count == control->client_max)
 		evict_idler(control);
 	client = control->client_count < control->client_max ? calloc(1, sizeof *client) : NULL;
