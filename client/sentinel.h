@@ -278,6 +278,8 @@ static inline enum snt_status snt_sign(struct snt_session *s, uint32_t key, enum
 		}
 		snt_skip_claimed(s);
 	}
+	if (status == SNT_WOULD_BLOCK)
+		snt_idle(s); /* nobody else may be polling: an engine that died must still be noticed */
 	if (status != SNT_OK) {
 		memset(out, 0, sizeof *out);
 		out->status = status;

@@ -119,7 +119,7 @@ static void accept_and_serve(int listener, uid_t own, struct snt_signer *signer,
 		socklen_t size = sizeof peer;
 		int fd;
 
-		if (poll(&wait, 1, -1) <= 0)
+		if (poll(&wait, 1, 1000) <= 0)
 			continue;
 		fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 		if (fd < 0)

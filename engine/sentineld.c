@@ -94,6 +94,9 @@ static int serve(const struct snt_config *config, struct snt_error *error)
 	(void)sigaction(SIGINT, &action, NULL);
 	(void)fprintf(stderr, "sentineld: ready on %s with %u keys\n", config->socket, config->key_count);
 	rc = snt_engine_run(engine);
+	action.sa_handler = SIG_IGN; /* a second signal must not reach an engine that is being freed */
+	(void)sigaction(SIGTERM, &action, NULL);
+	(void)sigaction(SIGINT, &action, NULL);
 	snt_engine_destroy(engine);
 	return rc == 0 ? 0 : complain(EXIT_RUNTIME, strerror(-rc));
 }

@@ -171,7 +171,8 @@ void snt_region_destroy(struct snt_region *region)
 	if (i >= 0)
 		snt_store_release(&guarded[i].base, 0);
 	(void)munmap(region->base, region->bytes);
-	(void)close(region->fd);
+	if (region->fd >= 0)
+		(void)close(region->fd);
 	memset(region, 0, sizeof *region);
 	region->fd = -1;
 }

@@ -160,7 +160,12 @@ static bool greet(struct snt_control *control, struct snt_client *client, const 
 	welcome.link = (uint8_t)control->config->lanes[lane].link;
 	snt_lane_attach(client->lane, &client->session);
 	client->welcomed = true;
-	return send_welcome(client->fd, &welcome, client->region.fd) == 0;
+	if (send_welcome(client->fd, &welcome, client->region.fd) < 0)
+		return false;
+	/* The mapping is all the engine needs: one descriptor a session, not two. */
+	(void)close(client->region.fd);
+	client->region.fd = -1;
+	return true;
 }
 
 /* Answers a key lookup. False when the connection is to be closed. */

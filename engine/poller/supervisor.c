@@ -8,6 +8,7 @@
 #include <spawn.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -110,9 +111,12 @@ static bool reap(struct snt_worker *worker, struct snt_error *event)
 {
 	int status;
 	pid_t pid = worker->pid;
+	pid_t ended = waitpid(pid, &status, WNOHANG);
 
-	if (waitpid(pid, &status, WNOHANG) != pid)
+	if (ended == 0 || (ended < 0 && errno != ECHILD))
 		return false;
+	if (ended < 0)
+		status = 0; /* reaped by the kernel: this process was started with SIGCHLD ignored */
 	forget(worker);
 	if (WIFSIGNALED(status))
 		(void)snt_fail(event, 0, "lane %s: worker %d was ended by signal %d (%s); starting another",
@@ -129,11 +133,18 @@ static int bring_up(struct snt_worker *worker, struct snt_key_list *keys, bool *
 {
 	struct snt_key_list theirs;
 	struct snt_error why;
+	struct ucred peer;
+	socklen_t size = sizeof peer;
 	int fd = snt_unix_connect(worker->lane_config->link_path);
 	int rc;
 
 	if (fd < 0)
 		return -EAGAIN;
+	/* Another process's socket on this path is nobody's to trust; our worker says itself why it cannot listen. */
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 || peer.pid != worker->pid) {
+		(void)close(fd);
+		return -EAGAIN;
+	}
 	rc = snt_hello_offer(fd, &theirs, &why);
 	if (rc < 0) {
 		(void)close(fd);
@@ -198,7 +209,9 @@ void snt_worker_end(struct snt_worker *worker)
 		return;
 	(void)kill(worker->pid, SIGTERM);
 	for (int i = 0; i < 200; i++) {
-		if (waitpid(worker->pid, NULL, WNOHANG) == worker->pid) {
+		pid_t ended = waitpid(worker->pid, NULL, WNOHANG);
+
+		if (ended == worker->pid || (ended < 0 && errno == ECHILD)) {
 			forget(worker);
 			return;
 		}

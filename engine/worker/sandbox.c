@@ -17,7 +17,7 @@
 static const int allowed[] = {
 	SCMP_SYS(accept4),    SCMP_SYS(recvfrom),   SCMP_SYS(sendto),       SCMP_SYS(setsockopt),
 	SCMP_SYS(getsockopt), SCMP_SYS(poll),       SCMP_SYS(ppoll),        SCMP_SYS(close),
-	SCMP_SYS(munmap),     SCMP_SYS(sched_yield), SCMP_SYS(rt_sigreturn), SCMP_SYS(restart_syscall),
+	SCMP_SYS(munmap),     SCMP_SYS(brk),        SCMP_SYS(sched_yield), SCMP_SYS(rt_sigreturn), SCMP_SYS(restart_syscall),
 	SCMP_SYS(exit),       SCMP_SYS(exit_group), SCMP_SYS(clock_gettime), /* the last where there is no vDSO for it */
 #ifdef SANITIZED /* the sanitizers' own runtime; no release is built so */
 	SCMP_SYS(mmap),       SCMP_SYS(mprotect),   SCMP_SYS(madvise),      SCMP_SYS(futex),
