@@ -16,6 +16,9 @@
 #include "region.h"
 #include "supervisor.h"
 
+/* Of sentinel-worker(8). */
+enum { WORKER_EXIT_KEYS = 3, WORKER_EXIT_SOCKET = 4 };
+
 enum { TICK_IDLE_MS = 1000, TICK_LINK_DOWN_MS = 5, WORKERS_UP_MS = 10000, START_FAILURES_MAX = 3 };
 
 struct snt_engine {
@@ -153,11 +156,17 @@ static int await_workers(struct snt_engine *engine, struct snt_error *error)
 
 	while (!supervise(engine, &last)) {
 		bool hopeless = snt_now_ms() > deadline;
+		int rc = -ETIMEDOUT;
 
-		for (unsigned i = 0; i < engine->config.lane_count; i++)
+		for (unsigned i = 0; i < engine->config.lane_count; i++) {
 			hopeless = hopeless || engine->workers[i].failures >= START_FAILURES_MAX;
+			if (engine->workers[i].exit_status == WORKER_EXIT_KEYS)
+				rc = -EKEYREJECTED;
+			else if (engine->workers[i].exit_status == WORKER_EXIT_SOCKET)
+				rc = -EADDRNOTAVAIL;
+		}
 		if (hopeless)
-			return snt_fail(error, -ETIMEDOUT, "a worker does not come up: %s", last.text);
+			return snt_fail(error, rc, "no worker comes up; its own message is above. Last, %s", last.text);
 		(void)nanosleep(&nap, NULL);
 	}
 	return 0;

@@ -176,11 +176,11 @@ engine=
 
 good "link = unix:$work/worker"
 chmod 644 "$work/keys/desk.key"
-refused 1 "a worker that cannot open its key"
-says "a worker does not come up" "$work/keys/desk.key" "chmod 600"
+refused 3 "a worker that cannot open its key"
+says "no worker comes up" "$work/keys/desk.key" "chmod 600"
 good "link = unix:$work/nowhere/worker"
-refused 1 "a worker that cannot make its socket"
-says "a worker does not come up" "$work/nowhere/worker"
+refused 4 "a worker that cannot make its socket"
+says "no worker comes up" "$work/nowhere/worker"
 [ ! -e "$work/socket" ] || fail "$what: the engine's socket is left behind"
 
 if [ "$(id -u)" -eq 0 ] && command -v setpriv >"$work/out"; then
