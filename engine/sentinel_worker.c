@@ -155,11 +155,12 @@ int main(int argc, char **argv)
 	lane = find_lane(&config, options.lane);
 	if (lane == NULL || lane->link != SNT_LINK_UNIX)
 		return complain(EXIT_USAGE, "no [lane] of that name has link = unix:PATH");
-	if (snt_listener_open(&listener, lane->link_path, SOCK_STREAM, 0600, &error) < 0)
-		return complain(EXIT_SOCKET, error.text);
-	if (snt_signer_create(&signer, &config, &error) < 0) {
-		snt_listener_close(&listener);
+	/* Keys first: who can connect finds a worker that can sign. */
+	if (snt_signer_create(&signer, &config, &error) < 0)
 		return complain(EXIT_KEYS, error.text);
+	if (snt_listener_open(&listener, lane->link_path, SOCK_STREAM, 0600, &error) < 0) {
+		snt_signer_destroy(signer);
+		return complain(EXIT_SOCKET, error.text);
 	}
 	if (options.cpu >= 0)
 		(void)snt_pin_self(options.cpu);

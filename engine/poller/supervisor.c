@@ -118,7 +118,8 @@ static bool reap(struct snt_worker *worker, struct snt_error *event)
 	if (ended < 0)
 		status = 0; /* reaped by the kernel: this process was started with SIGCHLD ignored */
 	forget(worker);
-	worker->exit_status = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
+	if (WIFEXITED(status))
+		worker->exit_status = WEXITSTATUS(status);
 	if (WIFSIGNALED(status))
 		(void)snt_fail(event, 0, "lane %s: worker %d was ended by signal %d (%s); starting another",
 			       worker->lane_config->name, (int)pid, WTERMSIG(status), strsignal(WTERMSIG(status)));

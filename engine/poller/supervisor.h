@@ -18,7 +18,7 @@ struct snt_worker {
 	pid_t pid; /* 0: not running */
 	int pid_fd;
 	bool connected;       /* since it was started */
-	int exit_status;      /* of the last one that ended by itself; 0 for a signal */
+	int exit_status;      /* of the last one that ended by itself */
 	uint64_t retry_at_ms; /* CLOCK_MONOTONIC; nothing is tried before */
 	unsigned failures;    /* in a row */
 };
